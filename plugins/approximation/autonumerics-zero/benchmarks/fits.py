@@ -13,7 +13,7 @@ from solvary_approximation import instances
 from solvary_approximation.grids import chebyshev_lobatto
 from solvary_autonumerics_zero import host, simd
 from solvary_autonumerics_zero.fitting import STAGES
-from solvary_autonumerics_zero.mutations import Genome, empty, fresh_constant, mutate
+from solvary_autonumerics_zero.mutations import Genome, _insert, empty, fresh_constant
 from solvary_autonumerics_zero.training import _table
 
 
@@ -22,11 +22,11 @@ def candidates(count: int, rng: np.random.Generator) -> list[Genome]:
     found: list[Genome] = []
     while len(found) < count:
         genome = empty(rng)
-        for _ in range(60):
-            genome = mutate(genome, ("add", "sub", "mul", "div"), 6, rng)
-            if genome.cost == 6 and genome.constants:
-                found.append(genome)
-                break
+        while genome.cost < 6:  # an insertion that folding undoes is made again
+            longer = _insert(genome, ("add", "sub", "mul", "div"), rng)
+            genome = longer if longer.cost > genome.cost else genome
+        if genome.constants:
+            found.append(genome)
     return found
 
 

@@ -34,6 +34,15 @@ def test_iteration_and_factorisation_train_alike(small):
     assert found[0].measures["valid_error"] == pytest.approx(found[1].measures["valid_error"], rel=1e-3)
 
 
+@pytest.mark.parametrize("normalisation", ["attention", "degree"])
+def test_training_learns_the_potentials(small, normalisation):
+    """Predicting the mean has an NMSE of 1."""
+    shape = {"heads": 8, "hidden": 16, "gamma": 0.9, "normalisation": normalisation}
+    given = {"epochs": 60, "patience": 60, "learning_rate": 1e-2, "schedule": "constant", "seed": 0, "threads": 1}
+    found = solvary.solve(small, ID, backend="cpu", **shape, **given)
+    assert found.measures["test_error"] < 0.3
+
+
 @pytest.mark.parametrize("readout", ["sum", "mean", "max"])
 def test_digits_as_grids_are_classified(readout):
     problem = supervised_instances.digits_grid(limit=24, size="inner")

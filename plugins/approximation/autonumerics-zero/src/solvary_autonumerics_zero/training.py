@@ -26,6 +26,8 @@ _POPULATION, _GENERATIONS, _SCALE = 128, 10_000, 0.1
 _POLISH_GENERATIONS, _POLISH_SCALE = 80, 1e-4
 #: float32: fits further than this many ULP from the function are not tuned, and the most rounds of the search
 _TUNED_BELOW, _ROUNDS = 64.0, 40
+#: float32, for the front: rounds of joint steps of up to so many ULP, and how many are tried in each
+_WANDERINGS, _REACH, _TRIES = 12, 3, 64
 #: constants are cut here: they must be finite in float32, too
 _LARGEST = 1e30
 
@@ -97,12 +99,17 @@ class Trainer:
         return [self._candidate(genome, key) for genome, key in zip(genomes, keys, strict=True)]
 
     def polish(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
-        """A short CMA-ES around the constants, on the fine grid, once for each function."""
+        """A short CMA-ES around the constants, on the fine grid, once for each function; in float32 a walk of ULPs."""
         known, genome = self.memory[candidate.key], candidate.genome
-        if known.polished or not genome.constants or self.root_mean or self.single or self.method == "cma":
+        if known.polished or not genome.constants or self.root_mean or self.method == "cma":
             return candidate
         known.polished = True
         start = np.array(genome.constants)
+        if self.single:
+            if known.error < _TUNED_BELOW:
+                walked, known.error = self._wandered(genome, start.astype(np.float32), known.error, rng)
+                known.constants = walked.astype(np.float64).tobytes()
+            return self._candidate(genome, candidate.key)
         scale = _POLISH_SCALE * np.maximum(np.abs(start), 1e-3)
         best, error = cmaes.minimise(
             lambda batch: self._errors(genome, batch), start, scale, rng,
@@ -182,6 +189,20 @@ class Trainer:
             if not errors[best] < error:
                 break
             constants, error = batch[best], float(errors[best])
+        return constants, error
+
+    def _wandered(
+        self, genome: Genome, constants: np.ndarray, error: float, rng: np.random.Generator
+    ) -> tuple[np.ndarray, float]:
+        """Joint random steps of a few ULP in all constants, each round's best tuned by single steps."""
+        for _ in range(_WANDERINGS):
+            steps = rng.integers(-_REACH, _REACH + 1, size=(_TRIES, constants.size))
+            batch = (constants + steps * np.spacing(constants)).astype(np.float32)
+            errors = self._errors(genome, batch)
+            best = int(np.argmin(errors))
+            tuned, found = self._tuned(genome, batch[best], float(errors[best]))
+            if found < error:
+                constants, error = tuned, found
         return constants, error
 
     def _errors(self, genome: Genome, batch: np.ndarray) -> np.ndarray:

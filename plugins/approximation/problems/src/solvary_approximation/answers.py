@@ -91,7 +91,10 @@ class Program:
 
 
 def apply(name: str, *operands: Any) -> Any:
-    """One operation on numbers, arrays or anything with arithmetic (mpmath's numbers, say); fma is a b + c."""
+    """One operation on numbers, arrays or anything with arithmetic (mpmath's numbers, say).
+
+    fma is a b + c; in float32 it is rounded once, as the instruction is (the product is exact in float64).
+    """
     first, second = operands[0], operands[1]
     if name == "add":
         return first + second
@@ -101,6 +104,8 @@ def apply(name: str, *operands: Any) -> Any:
         return first * second
     if name == "div":
         return first / second
+    if getattr(first, "dtype", None) == np.float32:
+        return (np.float64(first) * second + operands[2]).astype(np.float32)
     return first * second + operands[2]
 
 
