@@ -72,6 +72,30 @@ def test_the_c_text_compiles_and_agrees(tmp_path):
     assert float(printed) == pytest.approx((0.7 * 0.7 + 0.25) / 3.0, rel=1e-15)
 
 
+def test_the_single_precision_c_text_agrees_to_the_bit(tmp_path):
+    from shutil import which
+
+    if which("cc") is None:
+        pytest.skip("no C compiler")
+    program = Program((("fma", 0, 1, 2), ("fma", 3, 0, 2), ("div", 4, 1)), np.float32([0.3, 1.7]).astype(np.float64))
+    loop = 'for (int i = 0; i < 100; i++) printf("%.9g\\n", f(i / 128.0f));'
+    text = f"#include <math.h>\n#include <stdio.h>\n{source(program, 'c99', single=True)}int main(void) {{ {loop} }}\n"
+    (tmp_path / "f.c").write_text(text)
+    subprocess.run(["cc", "-std=c99", "-ffp-contract=off", "f.c", "-o", "f", "-lm"], cwd=tmp_path, check=True)
+    printed = subprocess.run([str(tmp_path / "f")], capture_output=True, text=True, check=True).stdout.split()
+    np.testing.assert_array_equal(np.float32(printed), program(np.arange(100, dtype=np.float32) / np.float32(128)))
+
+
+def test_a_fused_multiply_add_in_float32_is_rounded_once():
+    """(1 + e)^2 - (1 + 2 e) is e^2; a product rounded on its own would lose it."""
+    e = 2.0**-12
+    program = Program((("fma", 0, 0, 1),), [-(1 + 2 * e)])
+    x = np.array([1 + e], dtype=np.float32)
+    assert program(x)[0] == e * e
+    table, constants = encode(program)[None], program.constants[None].astype(np.float32)
+    assert evaluate(table, np.array([1]), constants, np.array([1]), x)[0, 0] == e * e
+
+
 @pytest.mark.parametrize(
     ("code", "constants", "operations"),
     [

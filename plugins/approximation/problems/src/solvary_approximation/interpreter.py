@@ -51,7 +51,7 @@ def run(code, length, constants, count, x, values):  # type: ignore[no-untyped-d
             c3 = values[code[i, 3]]
             # In float32 rounded once: the product of two is exact in float64, whose sum has bits to spare.
             for k in range(n):
-                out[k] = float(a[k]) * float(b[k]) + float(c3[k])
+                out[k] = np.float64(a[k]) * np.float64(b[k]) + np.float64(c3[k])
     return count + length
 
 
