@@ -1,0 +1,26 @@
+"""What NumPy arrays and torch tensors say differently, for code that serves both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def empty(like: Any, shape: tuple[int, ...]) -> Any:
+    """An array of some shape, of the type (and on the device) of another."""
+    return np.empty(shape, dtype=like.dtype) if isinstance(like, np.ndarray) else like.new_empty(shape)
+
+
+def converted(array: Any, dtype: str) -> Any:
+    """The array in another type, "float32" or "float64"; as it is where it has that type."""
+    if isinstance(array, np.ndarray):
+        return array.astype(dtype, copy=False)
+    import torch
+
+    return array.to(getattr(torch, dtype))
+
+
+def contiguous(array: Any) -> Any:
+    """The array with its last axis contiguous in memory."""
+    return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array.contiguous()
