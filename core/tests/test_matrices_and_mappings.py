@@ -2,6 +2,7 @@
 
 import pickle
 
+import attrs
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -123,3 +124,50 @@ def test_they_travel_and_stay_read_only(route, tmp_path):
         assert back.state[name].dtype == part.dtype
     assert not back.system.data.flags.writeable
     assert not back.state["layer.weight"].flags.writeable
+
+
+class Polygon:
+    """A value of arrays, with the two halves that files need."""
+
+    def __init__(self, corners):
+        self.corners = np.asarray(corners, dtype=float)
+
+    def to_arrays(self):
+        return {"corners": self.corners}
+
+    @classmethod
+    def of(cls, given):
+        return given if isinstance(given, cls) else cls(given["corners"])
+
+
+def ball(given):
+    return tuple(given[key] for key in ("0", "1")) if isinstance(given, dict) else given
+
+
+@solvary.problem
+class Region(solvary.Problem):
+    problem_id = "test.region"
+    outline: Polygon = attrs.field(converter=Polygon.of, kw_only=True)
+    ball: tuple = attrs.field(converter=ball, kw_only=True)
+
+    def measure(self, answer):
+        return {}
+
+
+def test_values_and_tuples_of_arrays_travel_in_parts(tmp_path):
+    problem = Region(outline=Polygon([[0, 0], [1, 0], [0, 2]]), ball=(np.ones(2), 0.5))
+    problem.write(tmp_path / "region.npz")
+    with np.load(tmp_path / "region.npz") as stored:
+        assert set(stored) == {"outline/corners", "ball/0", "ball/1"}
+    back = Region.read(tmp_path / "region.npz")
+    np.testing.assert_array_equal(back.outline.corners, problem.outline.corners)
+    np.testing.assert_array_equal(back.ball[0], [1, 1])
+    assert back.ball[1] == 0.5
+    copied = pickle.loads(pickle.dumps(problem))
+    assert not copied.ball[0].flags.writeable
+
+
+def test_a_value_without_arrays_says_what_it_lacks(tmp_path):
+    problem = Region(outline=Polygon([[0, 0]]), ball=("here", 1))
+    with pytest.raises(solvary.ProblemError, match=r"^ball: .*to_arrays"):
+        problem.write(tmp_path / "region.npz")

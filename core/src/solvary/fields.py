@@ -30,11 +30,13 @@ def read_only(array: np.ndarray) -> np.ndarray:
 
 
 def frozen(value: Any) -> Any:
-    """`value` with every array in it read-only: an array, a mapping of arrays, a sparse matrix; others as they are."""
+    """`value` with every array in it read-only: an array, a mapping or tuple, a sparse matrix; others as they are."""
     if isinstance(value, np.ndarray):
         return read_only(value)
     if isinstance(value, dict):
         return {name: frozen(part) for name, part in value.items()}
+    if type(value) is tuple:
+        return tuple(map(frozen, value))
     if is_compressed(value):
         parts = (read_only(value.data), read_only(value.indices), read_only(value.indptr))
         return type(value)(parts, shape=value.shape)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: how a text array begins that stands for a function
 _FUNCTION = "function "
+#: what an array in a file is made of
+_NUMBERS = (np.ndarray, np.generic, int, float)
 P = TypeVar("P", bound=Problem)
 
 
@@ -151,12 +153,18 @@ def _gathered(stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _parts(field: str, value: Any) -> dict[str, Any] | None:
-    """A mapping of arrays, or a compressed sparse matrix, as arrays "field/part"; None for anything else."""
-    if isinstance(value, dict) and value and all(isinstance(part, np.ndarray) for part in value.values()):
+    """What is made of arrays as arrays "field/part", None for anything else.
+
+    That is a mapping, a tuple (its parts are "0", "1", ...), a compressed sparse matrix, or an object with `to_arrays`.
+    """
+    if hasattr(value, "to_arrays"):
+        value = value.to_arrays()
+    elif is_compressed(value):
+        value = {"data": value.data, "indices": value.indices, "indptr": value.indptr, "shape": np.array(value.shape)}
+    elif isinstance(value, tuple):
+        value = {str(place): part for place, part in enumerate(value)}
+    if isinstance(value, dict) and value and all(isinstance(part, _NUMBERS) for part in value.values()):
         return {f"{field}/{name}": part for name, part in value.items()}
-    if is_compressed(value):
-        parts = {"data": value.data, "indices": value.indices, "indptr": value.indptr, "shape": np.array(value.shape)}
-        return {f"{field}/{name}": part for name, part in parts.items()}
     return None
 
 
@@ -186,7 +194,7 @@ def write_problem(problem: Problem, path: str | os.PathLike[str]) -> None:
                 raise ProblemError(field.name, "is a live callable", 'the form "package.module:factory" to be written')
             value = _FUNCTION + json.dumps({"reference": value.reference, "options": value.options})
         elif value is not None and not isinstance(value, np.ndarray | np.generic | str | int | float):
-            words = "numbers or texts: the class needs a write of its own"
+            words = "numbers or texts, or an object with `to_arrays`: else the class needs a write of its own"
             raise ProblemError(field.name, f"is a {type(value).__name__}", words)
         if value is not None:
             arrays[field.name] = value

@@ -42,12 +42,12 @@ def _vector(name: str, value: Any, expected: str) -> np.ndarray:
     return read_only(array)
 
 
-def _two(name: str, value: Any, keys: tuple[str, str], expected: str) -> tuple[Any, Any]:
-    """The two parts of a pair, or of a mapping (the form in files)."""
+def _two(name: str, value: Any, expected: str) -> tuple[Any, Any]:
+    """The two parts of a pair, or of a mapping of "0" and "1" (the form in files)."""
     if isinstance(value, Mapping):
-        if set(value) != set(keys):
+        if set(value) != {"0", "1"}:
             raise ProblemError(name, f"has the parts {sorted(map(str, value))}", expected)
-        return value[keys[0]], value[keys[1]]
+        return value["0"], value["1"]
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise ProblemError(name, f"is {type(value).__name__}", expected)
     return value[0], value[1]
@@ -58,7 +58,7 @@ def to_region(value: Any) -> tuple[np.ndarray, float] | None:
     if value is None:
         return None
     expected = "None or (center, eps) with a finite vector and eps >= 0"
-    center, eps = _two("region", value, ("center", "eps"), expected)
+    center, eps = _two("region", value, expected)
     center, radius = _vector("region", center, expected), _vector("region", eps, expected)
     if center.ndim != 1 or not np.isfinite(center).all():
         raise ProblemError("region", f"has a center of shape {center.shape} with {center}", expected)
@@ -72,7 +72,7 @@ def to_box(value: Any) -> tuple[np.ndarray, np.ndarray] | None:
     if value is None:
         return None
     expected = "None or (lo, hi) with lo <= hi, numbers or vectors"
-    lo, hi = _two("box", value, ("lo", "hi"), expected)
+    lo, hi = _two("box", value, expected)
     lower, upper = _vector("box", lo, expected), _vector("box", hi, expected)
     if max(lower.ndim, upper.ndim) > 1 or (lower.ndim and upper.ndim and lower.shape != upper.shape):
         raise ProblemError("box", f"has ends of shapes {lower.shape} and {upper.shape}", expected)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import numbers
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
@@ -167,20 +165,6 @@ class LipschitzBound(solvary.Problem):
         start = "certificate."
         parts = {name.removeprefix(start): part for name, part in stored.items() if name.startswith(start)}
         return Bound(float(stored["value"]), parts or None)
-
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """The fields as NPZ: the network's arrays as "network/name"."""
-        from solvary.files import write_arrays
-
-        if Path(path).suffix != ".npz":
-            raise ProblemError("path", f"got {Path(path).name!r}", "a name that ends in .npz")
-        arrays: dict[str, Any] = {f"network/{name}": part for name, part in self.network.to_arrays().items()}
-        arrays["norm"] = self.norm
-        if self.region is not None:
-            arrays |= {"region/center": self.region[0], "region/eps": self.region[1]}
-        if self.box is not None:
-            arrays |= {"box/lo": self.box[0], "box/hi": self.box[1]}
-        write_arrays(path, arrays)
 
     def _bound(self, answer: Any) -> Bound:
         if not isinstance(answer, Bound):

@@ -259,24 +259,6 @@ class AttentionOutput(solvary.Problem):
         """The inverse of `write_answer`."""
         return Program.from_arrays(stored) if "factory" in stored else super().read_answer(stored)
 
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """The fields as an NPZ file; keys and values as "keys/0", "keys/1", ..."""
-        from solvary.files import write_arrays
-
-        if os.path.splitext(path)[1] != ".npz":
-            raise ProblemError("path", f"got {os.path.basename(path)!r}", "a name that ends in .npz")
-        arrays: dict[str, Any] = {"query": self.query}
-        for name, parts in (("keys", self.keys), ("values", self.values)):
-            arrays |= {f"{name}/{place}": part for place, part in enumerate(parts)}
-        names = ("weights", "power", "scale", "floor", "causal", "arithmetic")
-        arrays |= {name: value for name in names if (value := getattr(self, name)) is not None}
-        write_arrays(path, arrays)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        for name in ("keys", "values"):
-            self.__dict__[name] = tuple(map(fields.frozen, state[name]))
-
 
 def _ratio(error: Any, size: Any) -> float:
     """The relative error; 0 where both are 0."""
