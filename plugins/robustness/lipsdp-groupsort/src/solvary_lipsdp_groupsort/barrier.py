@@ -21,7 +21,7 @@ from scipy.linalg.lapack import dpotri
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
 #: multipliers without a cost (in scaled units) stay below this, so that those of groups without any input are bounded
-CEILING = 1e8
+CEILING = 1e6
 #: share of the way to the boundary that a step goes
 _SHARE = 0.95
 #: from this order on the way to the boundary is measured by Lanczos steps

@@ -142,7 +142,7 @@ def convolutional(size: str) -> list[Check]:
         report(
             "bound over interval arithmetic's behind linear forward bounds",
             tight.answer.value / interval.answer.value,
-            "the card expects at most 0.5 here, too: not reproduced, most units being decided by the forward bounds",
+            "at most 0.5 was expected, too: not reproduced, as the forward bounds decide most units",
         ),
         report("undecided units", tight.report["undecided"]),
         report("accuracy of the network on its training digits", accuracy),

@@ -244,9 +244,10 @@ def check(network: Network, norm: Norm, certificate: Mapping[str, np.ndarray]) -
     inputs of the network ever lead (e = 0), and however large they are, that part is scaled down to the rest.
 
     The residual is `t K / r` with t the largest eigenvalue (or the largest negative part of a multiplier that must not
-    be negative). From M <= t I follows, for |x| <= 1, `|y|^2 <= rho + t K` with `K = 1 + sum_k growth_k^2` (activations
-    cannot grow more than the layers let them); so `t K / rho` is what the violation can cost the squared bound.
-    With "linf" |x|^2 <= d, `K = 1 + d (1 + sum)` and `r = rho + 1^T mu`. Roundings of M are
+    be negative), the coordinates of activation k in units of growth_k (activations cannot grow more than the layers let
+    them). From M <= t I follows then, for |x| <= 1, `|y|^2 <= rho + t K` with K one more than the activations that grow;
+    so `t K / rho` is what the violation can cost the squared bound.
+    With "linf" |x|^2 <= d, `K = 1 + d` times that and `r = rho + 1^T mu`. Roundings of M are
     allowed for as far as they stay below 1e-9 of that.
 
     Raises:
@@ -382,14 +383,20 @@ def _proof(forms: Increments, at: Preserving, norm: Norm, multipliers: Mapping[s
     if not all(np.isfinite(part).all() for part in multipliers.values()):
         return Proof(value, float("inf"))
     matrix = inequality_preserving(forms, at, norm, multipliers, row)
-    signed = [part for name, part in multipliers.items() if name in ("rho", "mu") or name.startswith("lam.")]
+    # In units of what each activation can grow to: else the scale of a layer decides what a rounding is.
+    units, signed = np.ones(len(matrix)), [part for name, part in multipliers.items() if name in ("rho", "mu")]
+    for k, increment in enumerate(forms.activations):
+        unit = increment.growth or 1.0
+        units[increment.after] = unit
+        signed.append(multipliers[f"lam.{k}"] * unit * unit)
+    matrix = units[:, None] * matrix * units
     # Coordinates e weigh nothing in what the network can do: a large negative diagonal there is scaled to the rest.
     e = np.concatenate([np.zeros(0, dtype=np.int64), *(places.ravel() for places in at.e)])
     rest = max(np.delete(np.abs(np.diagonal(matrix)), e).max(), *(float(np.abs(part).max()) for part in signed))
     scaling = np.ones(len(matrix))
     scaling[e] = np.sqrt(rest / np.maximum(-matrix[e, e], rest)) if rest > 0 else 1.0
     matrix = scaling[:, None] * matrix * scaling
-    spread = 1.0 + sum(increment.growth**2 for increment in forms.activations)
+    spread = 1.0 + sum(increment.growth > 0 for increment in forms.activations)
     scale = float(multipliers["rho"])
     if norm == "linf":
         spread, scale = 1.0 + forms.inputs * spread, scale + float(multipliers["mu"].sum())
