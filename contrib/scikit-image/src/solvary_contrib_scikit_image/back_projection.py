@@ -40,5 +40,5 @@ def solve(
     theta = np.arange(angles) * 180.0 / angles
     options = {"theta": theta, "filter_name": filter, "circle": False, "output_size": problem.shape[0]}
     sinograms = problem.data.reshape(-1, problem.A.m // angles, angles)
-    found = np.stack([iradon(sinogram, **options) for sinogram in sinograms])  # type: ignore[no-untyped-call]
+    found = np.stack([iradon(sinogram, **options) for sinogram in sinograms])
     return found.reshape(*problem.data.shape[:-1], -1)

@@ -52,7 +52,7 @@ def solve(
 
     def one(image: np.ndarray, count: int) -> np.ndarray:
         raised = np.maximum(np.pad(image, radius, mode="symmetric"), _FLOOR * problem.peak)
-        found = np.asarray(richardson_lucy(raised, psf, num_iter=count, clip=False))  # type: ignore[no-untyped-call]
+        found = np.asarray(richardson_lucy(raised, psf, num_iter=count, clip=False))
         return found[radius : radius + shape[0], radius : radius + shape[1]]
 
     if steps is None:

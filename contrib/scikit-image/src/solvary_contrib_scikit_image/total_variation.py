@@ -39,6 +39,6 @@ def solve(
         if strength == 0:
             return images
         options = {"weight": strength, "eps": 1e-6, "max_num_iter": inner}
-        return np.stack([denoise_tv_chambolle(u, **options) for u in images])  # type: ignore[no-untyped-call]
+        return np.stack([denoise_tv_chambolle(u, **options) for u in images])
 
     return proximal_gradient.solve(problem, context, denoise, weight, tolerance, max_iterations, tuning_images)

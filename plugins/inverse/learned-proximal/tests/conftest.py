@@ -1,0 +1,1 @@
+from solvary_backend_cuda.testing import emulated_cuda as emulated_cuda
