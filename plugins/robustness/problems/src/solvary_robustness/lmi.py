@@ -245,7 +245,7 @@ def check(network: Network, norm: Norm, certificate: Mapping[str, np.ndarray]) -
 
     The residual is `t K / r` with t the largest eigenvalue (or the largest negative part of a multiplier that must not
     be negative), the coordinates of activation k in units of growth_k (activations cannot grow more than the layers let
-    them). From M <= t I follows then, for |x| <= 1, `|y|^2 <= rho + t K` with K one more than the activations that grow;
+    them). From M <= t I follows then, for |x| <= 1, `|y|^2 <= rho + t K` with K one plus the activations that grow;
     so `t K / rho` is what the violation can cost the squared bound.
     With "linf" |x|^2 <= d, `K = 1 + d` times that and `r = rho + 1^T mu`. Roundings of M are
     allowed for as far as they stay below 1e-9 of that.
