@@ -299,7 +299,7 @@ def networks(draw):
     return Network([*layers, gaussian(rng, draw(st.integers(1, 2)), width)])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(networks(), st.sampled_from(["l2", "linf"]), st.sampled_from([1, 3, 100]), st.integers(0, 1000))
 def test_no_pair_of_inputs_is_further_apart_than_the_bound_says(network, norm, steps, seed):
     run = solvary.iterate(LipschitzBound(network=network, norm=norm), ID, threads=1, trace="none")
