@@ -20,8 +20,8 @@ from scipy.linalg import cho_factor, cho_solve, cholesky, eigvalsh, solve_triang
 from scipy.linalg.lapack import dpotri
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
-#: multipliers without a cost (in scaled units) stay below this. It costs about 5e-6 of the bound of networks with groups
-#: that nothing feeds, whose multipliers would grow for ever; from 1e5 on rounding shows in their certificates
+#: multipliers without a cost (in scaled units) stay below this. It costs about 5e-6 of the bound of networks with
+#: groups that nothing feeds, whose multipliers would grow for ever; from 1e5 on rounding shows in their certificates
 CEILING = 1e4
 #: share of the way to the boundary that a step goes
 _SHARE = 0.95

@@ -256,7 +256,7 @@ def check(network: Network, norm: Norm, certificate: Mapping[str, np.ndarray]) -
     forms = increments(network)
     rows = _rows(forms, norm, certificate)
     coordinates = preserving(forms)
-    proofs = [_proof(forms, coordinates, norm, multipliers, row) for row, multipliers in enumerate(rows)]
+    proofs = [check_row(forms, coordinates, norm, multipliers, row) for row, multipliers in enumerate(rows)]
     return Proof(max(proof.value for proof in proofs), max(proof.residual for proof in proofs))
 
 
@@ -378,7 +378,10 @@ def largest_eigenvalue(matrix: np.ndarray) -> float:
     return float(np.linalg.eigvalsh(matrix)[-1])
 
 
-def _proof(forms: Increments, at: Preserving, norm: Norm, multipliers: Mapping[str, np.ndarray], row: int) -> Proof:
+def check_row(
+    forms: Increments, at: Preserving, norm: Norm, multipliers: Mapping[str, np.ndarray], row: int = 0
+) -> Proof:
+    """What `check` finds for one row; `at` are the coordinates of `preserving(forms)`. Shapes are not checked."""
     value = certified_value(norm, multipliers)
     if not all(np.isfinite(part).all() for part in multipliers.values()):
         return Proof(value, float("inf"))
