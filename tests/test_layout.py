@@ -42,7 +42,13 @@ def test_every_import_is_declared(path):
     declared = project(path)
     extras = [item for group in declared.get("optional-dependencies", {}).values() for item in group]
     wanted = {re.split(r"[^A-Za-z0-9_.-]", item)[0].lower() for item in [*declared.get("dependencies", []), *extras]}
-    names = {"scikit-learn": "sklearn", "scikit-image": "skimage", "pot": "ot", "causal-learn": "causallearn", "pillow": "PIL"}
+    names = {
+        "scikit-learn": "sklearn",
+        "scikit-image": "skimage",
+        "pot": "ot",
+        "causal-learn": "causallearn",
+        "pillow": "PIL",
+    }
     allowed = {names.get(item, item.replace("-", "_")) for item in wanted}
     own = {module.name for module in (path / "src").iterdir()}
     for file in (path / "src").rglob("*.py"):
