@@ -1,5 +1,6 @@
 """The command line: listings, files in and out, exit codes, interrupts."""
 
+import functools
 import json
 import os
 import signal
@@ -192,7 +193,11 @@ def test_ctrl_c_reports_the_best_answer_so_far(tmp_path):
         "sleeper",
         "--json",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    # Shells start background jobs with SIGINT ignored, and children inherit that.
+    listening = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=listening
+    )
     deadline = time.monotonic() + 60
     while not asleep.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
