@@ -28,7 +28,7 @@ class State:
 def admm(A: TorchMap, y: Tensor, f: Prox, rho: float, start: Tensor) -> Iterator[State]:
     """PnP-ADMM for h + rho R: x = argmin h(x) + rho/2 |x - z + u|^2, u += x - z, z = f(x + u).
 
-    This order of updates (x, u, z) is that of the paper and of its reference code. For rho > |A|^2 and a strongly
+    This order of updates (x, u, z) is that of the reference code. For rho > |A|^2 and a strongly
     convex psi it converges to a critical point of h + rho R; the estimate is z.
 
     Args:
