@@ -78,6 +78,20 @@ def test_the_exponential_mechanism_has_its_odds():
     assert stats.chisquare(counts, 20_000 * doubled / doubled.sum()).pvalue < 1e-6
 
 
+def test_the_largest_are_chosen_as_if_one_after_another():
+    scores, epsilon = np.array([0.0, 1.0, 3.0]), 1.6
+    made, counts = mechanisms(), np.zeros((3, 3))
+    for _ in range(10_000):
+        first, second = made.largest(scores, 2, sensitivity=1.0, epsilon=epsilon, what="x")
+        counts[first, second] += 1
+    weights = np.exp(epsilon * scores / 2)
+    odds = np.array([[a * b / (weights.sum() - a) for b in weights] for a in weights]) / weights.sum()
+    apart = ~np.eye(3, dtype=bool)
+    assert counts[~apart].sum() == 0
+    assert stats.chisquare(counts[apart], 10_000 * odds[apart]).pvalue > 1e-3
+    assert made.ledger.total(1e-6).rho == pytest.approx(20_000 * epsilon**2 / 8)
+
+
 class TestTheBallMechanism:
     def test_is_unbiased_and_all_its_messages_have_one_length(self):
         vector = np.array([0.3, -1.0, 0.5])

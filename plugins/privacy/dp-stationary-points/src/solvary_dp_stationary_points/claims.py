@@ -14,6 +14,7 @@ from solvary_privacy import PrivateStationaryPoint, stationary_instances
 from solvary_privacy.glm import LOSSES
 
 LENGTHS, STEPS, PHASES = (20, 60, 200, 600), (2.0, 5.0, 15.0), (20, 60, 200)
+PASSES, PASS_STEPS = (32, 64, 128, 256, 512), (5.0, 15.0, 45.0, 135.0)
 SEEDS = 5
 
 
@@ -30,7 +31,7 @@ def better_estimates(size: str) -> list[Check]:
             _estimate_error(problem, "dp-stationary-points", iterations=length, step=2.0, phase=20),
             _estimate_error(problem, "dp-gd", iterations=length, step=2.0),
         ]
-        note = f"{errors[0]:.4f} against {errors[1]:.4f}"
+        note = _against(*errors)
         checks.append(
             at_most(f"T = {length}: root mean square error of gradients / DP-GD's", errors[0] / errors[1], 0.5, note)
         )
@@ -62,36 +63,48 @@ def smaller_gradients(size: str) -> list[Check]:
 
 
 def one_pass(size: str) -> list[Check]:
-    """Tree-based SPIDER against DP-SGD that reads every row once, n = 16000, d = 20; each at its best setting.
+    """Tree-based SPIDER against DP-SGD that reads every row once, n = 16000, d = 20.
 
-    Settings are chosen by one seed; the figure is the root mean square over 5 others of the norm of the population
-    gradient along a run.
+    First the error of the released gradients at equal and short steps, where the differences of a tree are small.
+    Then each method at its best setting; reported, as these have steps longer than L0 / L1, over which a difference
+    is as noisy as a gradient. Both have the same steps and numbers of iterations to choose from. Settings are chosen
+    by one seed; the figure is the root mean square over 5 others of the norm of the population gradient along a run.
+    As in `smaller_gradients`, a second pair of figures takes only settings that lower the mean objective along the
+    run, here by 0.1 at least.
     """
     problem = stationary_instances.sigmoid_nonconvex(n=16_000, d=20)
-    rows = problem.population(np.random.default_rng(7), 160_000)
-    trees = [
-        {"variant": "tree", "iterations": rounds * leaves, "phase": leaves, "step": step, "radius": radius}
-        for rounds in (1, 2, 4, 8) for leaves in (4, 16, 64) for step in STEPS for radius in (0.1, 0.3, 1.0)
-    ]  # fmt: skip
-    passes = [
-        {"one_pass": True, "iterations": steps, "step": step}
-        for steps in (4, 8, 16, 32, 64, 128, 256) for step in (*STEPS, 45.0)
-    ]  # fmt: skip
-    found = {}
-    for solver, settings in (("dp-stationary-points", trees), ("dp-gd", passes)):
-        tried = [_along(problem, solver, (100,), rows, **options)[0] for options in settings]
-        options = settings[int(np.argmin(tried))]
-        found[solver] = (*_along(problem, solver, range(SEEDS), rows, **options), options)
-    (ours, low, tree), (theirs, high, sgd) = found["dp-stationary-points"], found["dp-gd"]
-    calls = solvary.solve(problem, "dp-stationary-points", seed=0, **tree).measures["calls.gradient"]
-    start = float(np.linalg.norm(_norms(problem, np.zeros((1, 20)), rows)))
-    return [
-        at_most("gradients of examples / n", calls / len(problem.labels), 2.0),
-        report("population gradient norm / one-pass DP-SGD's", ours / theirs, "expected <= 1, not reproduced: 1.92"),
-        report("of the tree variant", ours, f"mean objective {low:.3f}; {_words(tree)}"),
-        report("of one-pass DP-SGD", theirs, f"mean objective {high:.3f}; {_words(sgd)}"),
-        report("gradient norm at w_0", start),
+    errors = [
+        _estimate_error(problem, "dp-stationary-points", iterations=64, step=2.0, variant="tree", phase=16, radius=1e9),
+        _estimate_error(problem, "dp-gd", iterations=64, step=2.0, one_pass=True),
     ]
+    checks = [at_most("error of gradients, 64 steps of 2 / DP-SGD's", errors[0] / errors[1], 0.5, _against(*errors))]
+    start = problem.objective(np.zeros(20))
+    few, many = (problem.population(np.random.default_rng(7), count) for count in (20_000, 160_000))
+    trees: list[dict[str, Any]] = [
+        {"variant": "tree", "iterations": length, "phase": leaves, "step": step, "radius": radius}
+        for length in PASSES for leaves in (2, 4, 16, 64) if leaves < length
+        for step in PASS_STEPS for radius in (1.0, 3.0, 10.0)
+    ]  # fmt: skip
+    passes = [{"one_pass": True, "iterations": length, "step": step} for length in PASSES for step in PASS_STEPS]
+    tried = {
+        solver: [(_along(problem, solver, (100,), few, **options), options) for options in settings]
+        for solver, settings in (("dp-stationary-points", trees), ("dp-gd", passes))
+    }
+    for words, most in (("all settings", math.inf), ("settings that lower the objective", start - 0.1)):
+        norms = {}
+        for solver, found in tried.items():
+            _, options = min(
+                ((norm, options) for (norm, objective), options in found if objective <= most), key=lambda pair: pair[0]
+            )
+            norms[solver], objective = _along(problem, solver, range(SEEDS), many, **options)
+            note = f"mean objective {objective:.3f} (at w_0: {start:.3f}); {_words(options)}"
+            checks.append(report(f"{words}, {solver}: population gradient norm", norms[solver], note))
+            if solver == "dp-stationary-points" and not math.isinf(most):
+                calls = solvary.solve(problem, solver, seed=0, **options).measures["calls.gradient"]
+                checks.insert(0, at_most("gradients of examples / n", calls / len(problem.labels), 2.0))
+        ratio = norms["dp-stationary-points"] / norms["dp-gd"]
+        checks.append(report(f"{words}: ratio of the two", ratio, "expected <= 1"))
+    return checks
 
 
 def _grid() -> Iterable[tuple[str, dict[str, Any]]]:
@@ -145,6 +158,10 @@ def _norms(
         gradients = slopes.T @ x / len(x) + np.array([problem.penalty.gradient(w) for w in block])
         found.append(np.linalg.norm(gradients, axis=1))
     return np.concatenate(found)
+
+
+def _against(ours: float, theirs: float) -> str:
+    return f"{ours:.4f} against {theirs:.4f}"
 
 
 def _words(options: dict[str, Any]) -> str:

@@ -39,22 +39,24 @@ def below_the_noise(size: str) -> list[Check]:
 def prefixes_without_bins(size: str) -> list[Check]:
     """2000 prefixes of six real columns and a label: adaptive search on them, against binned two-way marginals.
 
-    Expected at most 0.6 of their max error; not reproduced (1.76, 5 seeds), and therefore reported.
+    30 rounds measure 20 queries each, of the 5 to 200 of the authors' experiments. Expected at most 0.6 at n = 20,000;
+    not reproduced, and therefore reported. The figures at n = 200,000, where the noise is a tenth, were added when
+    that was known, and are reported as well.
     """
-    ratios, averages = [], []
-    for seed in range(5):
-        problem = mixed_gaussian(n=20_000, d=6, prefixes=2000, synthetic_rows=2000, seed=seed)
-        ours = _solve(problem, seed, mode="adaptive", rounds=30).measures
-        other = _binned(problem, seed)
-        ratios.append(ours["max_error"] / other["max_error"])
-        averages.append(ours["average_error"] / other["average_error"])
-    return [
-        report(
-            f"mean max error over that of marginals of {_BINS} bins, 5 seeds", float(np.mean(ratios)), "expected <= 0.6"
-        ),
-        report("the largest of these ratios", max(ratios)),
-        report("mean average error over that of the marginals", float(np.mean(averages))),
-    ]
+    checks = []
+    for n, seeds in ((20_000, 5), (200_000, 3)):
+        maxima, averages = [], []
+        for seed in range(seeds):
+            problem = mixed_gaussian(n=n, d=6, prefixes=2000, synthetic_rows=2000, seed=seed)
+            ours = _solve(problem, seed, mode="adaptive", rounds=30, per_round=20).measures
+            other = _binned(problem, seed)
+            maxima.append(ours["max_error"] / other["max_error"])
+            averages.append(ours["average_error"] / other["average_error"])
+        words = f"n = {n:,}, {seeds} seeds: mean max error over that of marginals of {_BINS} bins"
+        note = f"largest {max(maxima):.3g}" + ("; expected <= 0.6" if n == 20_000 else "")
+        checks.append(report(words, float(np.mean(maxima)), note))
+        checks.append(report(f"n = {n:,}: mean average error over that of the marginals", float(np.mean(averages))))
+    return checks
 
 
 def fits_exact_answers(size: str) -> list[Check]:

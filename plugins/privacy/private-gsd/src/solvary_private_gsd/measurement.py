@@ -33,17 +33,19 @@ class Measurement:
         )  # fmt: skip
         self._noisy[place] = np.clip(noisy, 0.0, 1.0)
 
-    def worst(self, units: Sequence[Unit], table: np.ndarray, rho: float) -> int:
-        """Report noisy max: a unit whose largest error on a synthetic table is large, for rho of zCDP.
+    def worst(self, units: Sequence[Unit], count: int, table: np.ndarray, rho: float) -> list[int]:
+        """Report noisy max: units whose largest errors on a synthetic table are large, for rho of zCDP in all.
 
-        A score is a largest absolute difference of shares, and one replaced row moves it by at most 1 / n. The
-        exponential mechanism by Gumbel noise at epsilon has a zCDP of epsilon^2 / 8.
+        A score is a largest absolute difference of shares, and one replaced row moves it by at most 1 / n. Each of
+        the choices is an exponential mechanism, whose zCDP at epsilon is epsilon^2 / 8.
         """
         error = np.abs(self._answers - self._queries.answers(table))
         scores = np.array([error[unit.start : unit.stop].max() for unit in units])
-        return self._mechanisms.exponential(
-            scores, sensitivity=1 / self._rows, epsilon=float(np.sqrt(8 * rho)), what="the worst measured unit"
-        )
+        chosen = self._mechanisms.largest(
+            scores, count, sensitivity=1 / self._rows, epsilon=float(np.sqrt(8 * rho / count)),
+            what="units with the worst answers",
+        )  # fmt: skip
+        return [int(number) for number in chosen]
 
     def targets(self, units: Sequence[Unit]) -> tuple[Queries, np.ndarray]:
         """The queries of measured units, and their noisy answers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from difflib import get_close_matches
 from importlib import import_module
@@ -27,6 +28,7 @@ def solve(
     *,
     mode: Literal["one-shot", "adaptive"] = "one-shot",
     rounds: Annotated[int, Range(ge=1)] = 20,
+    per_round: Annotated[int, Range(ge=1)] = 1,
     generations: Annotated[int, Range(ge=1)] = 200_000,
     population: Annotated[int, Range(ge=1)] = 100,
     elite: Annotated[int, Range(ge=1)] = 2,
@@ -44,9 +46,11 @@ def solve(
     Args:
         problem: the private table.
         mode: "one-shot" measures every unit (marginal table, or family of prefixes or halfspaces) once with rho / k.
-            "adaptive" spends rho / (2 K) in each of K rounds on finding the unit (marginal table, or single query)
-            whose answers are worst, and rho / (2 K) on measuring it.
-        rounds: K; at most the number of units.
+            "adaptive" spends rho / (2 K) in each of K rounds on finding the units (marginal tables, or single
+            queries) whose answers are worst, and rho / (2 K) on measuring them.
+        rounds: K; fewer when there are no more units to measure.
+        per_round: units that an adaptive round finds and measures. Many queries of one kind need many of them:
+            K times so many is what the table is made from.
         generations: in all; adaptive rounds share what is left.
         population: P, candidates per generation.
         elite: E, tables that crossover takes values from.
@@ -73,7 +77,7 @@ def solve(
         "rng": context.rng,
     }
     left = generations
-    for units, rounds_left in _measured(problem, measurement, mechanisms, mode, rounds, lambda: table):
+    for units, rounds_left in _measured(problem, measurement, mechanisms, mode, rounds, per_round, lambda: table):
         search = Search(*measurement.targets(units), table, kernels, **settings)
         share = left // rounds_left
         yield _iterate(mechanisms, search)
@@ -103,6 +107,7 @@ def _measured(
     mechanisms: Mechanisms,
     mode: str,
     rounds: int,
+    per_round: int,
     table: Callable[[], np.ndarray],
 ) -> Generator[tuple[list[Unit], int], None, None]:
     """The units measured so far, and how many rounds there are from here on, once a round."""
@@ -113,11 +118,15 @@ def _measured(
         yield units, 1
         return
     waiting, chosen = problem.queries.units(single=True), list[Unit]()
-    rounds = min(rounds, len(waiting))
+    rounds = min(rounds, math.ceil(len(waiting) / per_round))
     rho = mechanisms.rho / (2 * rounds)
     for number in range(rounds):
-        chosen.append(waiting.pop(measurement.worst(waiting, table(), rho)))
-        measurement.measure(chosen[-1], rho)
+        count = min(per_round, len(waiting))
+        worst = measurement.worst(waiting, count, table(), rho)
+        for place in worst:
+            measurement.measure(waiting[place], rho / count)
+        chosen += [waiting[place] for place in worst]
+        waiting = [unit for place, unit in enumerate(waiting) if place not in set(worst)]
         yield chosen, rounds - number
 
 

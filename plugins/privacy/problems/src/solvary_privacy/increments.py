@@ -23,38 +23,45 @@ from solvary_privacy.workload import Queries
 #: residuals are in units of 1 / UNIT of a row
 UNIT = 1 << 20
 
+# A call with this many arrays costs more than the few sums that it makes.
+_inlined = njit(cache=True, forceinline=True, error_model="numpy")
+
 
 class Tables(NamedTuple):
-    """Marginal tables: padded lists of their views, and where each column is used.
+    """Marginal tables: for every column its views, and the tables that use them.
 
     Attributes:
-        views, strides: (G, K), K the largest order; stride 0 fills up.
-        offset: (G + 1,).
-        starts, uses: uses[starts[j] : starts[j + 1]] are (view, table, stride) of column j.
+        bins: (V,) as `Queries.view_bins`.
+        views: own[views[j] : views[j + 1]] are the views of column j.
+        own: (V,).
+        starts: uses[starts[j] : starts[j + 1]] are those of column j.
+        uses: (U, 2 K + 1), K the largest order: a view, its stride, where the table begins, and (view, stride) of the
+            table's other views; stride 0 fills up.
     """
 
+    bins: np.ndarray
     views: np.ndarray
-    strides: np.ndarray
-    offset: np.ndarray
+    own: np.ndarray
     starts: np.ndarray
     uses: np.ndarray
 
 
 class Conditions(NamedTuple):
-    """Prefixes: their conditions (K, 3), and for every column its conditions of each kind, by their values.
+    """Prefixes: for every column its conditions of each kind, by their values, and what else the prefix asks for.
 
     Attributes:
-        column, value, equal: (K, 3).
         starts: (2, d + 1), for x <= value and x = value.
-        values, prefixes: of both kinds, one behind the other.
+        values, prefixes: (C,) of both kinds, one behind the other.
+        others: (2, C) the columns of the prefix's other conditions: it holds where each lies in its range.
+        low, high: (2, C) these ranges; all numbers where there is no such condition.
     """
 
-    column: np.ndarray
-    value: np.ndarray
-    equal: np.ndarray
     starts: np.ndarray
     values: np.ndarray
     prefixes: np.ndarray
+    others: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
 
 class Halves(NamedTuple):
@@ -71,12 +78,9 @@ class Halves(NamedTuple):
 class Index(NamedTuple):
     """Where a column is used: plain arrays for compiled code.
 
-    `view_column` and `view_bins` (V,) say how values become codes, `first` where prefixes and halfspaces begin
-    among the answers.
+    `first` (2,) says where prefixes and halfspaces begin among the answers.
     """
 
-    view_column: np.ndarray
-    view_bins: np.ndarray
     tables: Tables
     conditions: Conditions
     halves: Halves
@@ -102,8 +106,6 @@ class State(NamedTuple):
 def indexed(queries: Queries) -> Index:
     """The index of compiled queries."""
     return Index(
-        _plain(queries.view_column, np.int64),
-        _plain(queries.view_bins, np.int64),
         _tables(queries),
         _conditions(queries),
         Halves(
@@ -125,39 +127,44 @@ def _plain(array: np.ndarray, dtype: Any) -> np.ndarray:
 
 def _tables(queries: Queries) -> Tables:
     order = max((len(table) for table in queries.tables), default=1)
-    views = np.zeros((len(queries.tables), order), np.int64)
-    strides = np.zeros_like(views)
+    uses: list[list[list[int]]] = [[] for _ in queries.domain]
     for g, table in enumerate(queries.tables):
-        views[g, : len(table)] = table
-        strides[g, : len(table)] = queries.strides[list(table), g]
-    uses = [
-        [(view, g, int(queries.strides[view, g])) for g, table in enumerate(queries.tables) for view in table
-         if queries.view_column[view] == j]
-        for j in range(len(queries.domain))
-    ]  # fmt: skip
-    starts = np.cumsum([0, *map(len, uses)]).astype(np.int64)
-    flat = np.array([use for part in uses for use in part], np.int64).reshape(-1, 3)
-    return Tables(views, strides, _plain(queries.offsets, np.int64), starts, flat)
+        for view in table:
+            use = [view, int(queries.strides[view, g]), int(queries.offsets[g])]
+            for other in table:
+                if other != view:
+                    use += [other, int(queries.strides[other, g])]
+            uses[queries.view_column[view]].append(use + [0] * (2 * order + 1 - len(use)))
+    return Tables(
+        _plain(queries.view_bins, np.int64),
+        np.searchsorted(np.sort(queries.view_column), np.arange(len(queries.domain) + 1)).astype(np.int64),
+        np.argsort(queries.view_column, kind="stable").astype(np.int64),
+        np.cumsum([0, *map(len, uses)]).astype(np.int64),
+        np.array([use for part in uses for use in part], np.int64).reshape(-1, 2 * order + 1),
+    )
 
 
 def _conditions(queries: Queries) -> Conditions:
     d = len(queries.domain)
-    starts, values, prefixes, begin = [], [], [], 0
+    starts, entries, begin = [], [], 0
     for equal in (False, True):
         prefix, part = np.nonzero((queries.condition_column >= 0) & (queries.condition_equal == equal))
         column, value = queries.condition_column[prefix, part], queries.condition_value[prefix, part]
         order = np.lexsort((value, column))
         starts.append(begin + np.searchsorted(column[order], np.arange(d + 1)))
-        values.append(value[order])
-        prefixes.append(prefix[order])
+        entries.append(np.stack([prefix[order], part[order]]))
         begin += len(order)
+    prefix, part = np.hstack(entries)
+    others = np.stack([(part + 1) % 3, (part + 2) % 3])
+    column, value = queries.condition_column[prefix, others], queries.condition_value[prefix, others]
+    asked = column >= 0
     return Conditions(
-        _plain(queries.condition_column, np.int64),
-        _plain(queries.condition_value, np.float64),
-        _plain(queries.condition_equal, np.bool_),
         np.array(starts, np.int64),
-        np.concatenate(values),
-        np.concatenate(prefixes).astype(np.int64),
+        _plain(queries.condition_value[prefix, part], np.float64),
+        _plain(prefix, np.int64),
+        np.maximum(column, 0).astype(np.int64),
+        np.where(asked & queries.condition_equal[prefix, others], value, -np.inf),
+        np.where(asked, value, np.inf),
     )
 
 
@@ -173,7 +180,7 @@ def loss(state: State) -> float:
     return float(np.square(state.residual / (UNIT * len(state.table))).sum())
 
 
-@njit(cache=True)
+@_inlined
 def code(value: float, bins: int, origin: float, span: float) -> int:
     """The code of a value in a view."""
     if bins == 0:
@@ -181,58 +188,52 @@ def code(value: float, bins: int, origin: float, span: float) -> int:
     return min(int(np.floor((value - origin) / span * bins)), bins - 1)
 
 
-@njit(cache=True)
+@_inlined
 def tables_change(
-    codes: Any, row: int, fresh: Any, one: int, two: int, residual: Any, views: Any, strides: Any, offset: Any,
-    starts: Any, uses: Any,
+    codes: Any, row: int, now: Any, column: int, value: float, residual: Any, bins: Any, views: Any,
+    own: Any, starts: Any, uses: Any, origin: Any, span: Any,
 ) -> int:  # fmt: skip
-    """UNIT times the change of the loss (in counts) of the tables when a row gets the codes `fresh` (V,).
+    """UNIT times the change of the loss (in counts) of the tables when a row gets a value in a column.
 
-    Only columns `one` and `two` (-1: none) change.
+    Args:
+        now: (V,) the codes of the row, with those of a column that has changed before; gets the new ones. A cell
+            that the row entered by that change and leaves by this one was dearer by one row.
     """
+    for v in range(views[column], views[column + 1]):
+        now[own[v]] = code(value, bins[own[v]], origin[column], span[column])
     total = 0
-    first_stop = starts[one + 1]
-    for u in range(starts[one], first_stop + (starts[two + 1] - starts[two] if two >= 0 else 0)):
-        use = u if u < first_stop else starts[two] + u - first_stop
-        view, g = uses[use, 0], uses[use, 1]
-        if fresh[view] == codes[row, view]:
+    for u in range(starts[column], starts[column + 1]):
+        view, stride = uses[u, 0], uses[u, 1]
+        step = now[view] - codes[row, view]
+        if step == 0:
             continue
-        old = new = offset[g]
-        counted = False
-        for k in range(views.shape[1]):
-            other = views[g, k]
-            old += strides[g, k] * codes[row, other]
-            new += strides[g, k] * fresh[other]
-            # A table with both columns is counted for the first of its views that changes.
-            if two >= 0 and strides[g, k] != 0 and other != view and fresh[other] != codes[row, other]:
-                counted = counted or u >= first_stop
-        if not counted:
-            total += 2 * (residual[new] - residual[old]) + 2 * UNIT
+        old = entered = uses[u, 2] + stride * codes[row, view]
+        for k in range(3, uses.shape[1], 2):
+            old += uses[u, k + 1] * codes[row, uses[u, k]]
+            entered += uses[u, k + 1] * now[uses[u, k]]
+        total += 2 * (residual[entered + stride * step] - residual[entered]) + (2 * UNIT if entered == old else 0)
     return total
 
 
-@njit(cache=True)
-def tables_exchange(
-    codes: Any, row: int, other: int, column: int, residual: Any, views: Any, strides: Any, offset: Any, starts: Any,
-    uses: Any,
-) -> int:  # fmt: skip
+@_inlined
+def tables_exchange(codes: Any, row: int, other: int, column: int, residual: Any, starts: Any, uses: Any) -> int:
     """The same when two rows exchange their codes in a column."""
     total = 0
     for u in range(starts[column], starts[column + 1]):
-        view, g, stride = uses[u, 0], uses[u, 1], uses[u, 2]
+        view, stride = uses[u, 0], uses[u, 1]
         step = stride * (codes[other, view] - codes[row, view])
         if step == 0:
             continue
-        a = b = offset[g]
-        for k in range(views.shape[1]):
-            a += strides[g, k] * codes[row, views[g, k]]
-            b += strides[g, k] * codes[other, views[g, k]]
+        a, b = uses[u, 2] + stride * codes[row, view], uses[u, 2] + stride * codes[other, view]
+        for k in range(3, uses.shape[1], 2):
+            a += uses[u, k + 1] * codes[row, uses[u, k]]
+            b += uses[u, k + 1] * codes[other, uses[u, k]]
         if a + step != b:  # else the rows exchange their cells, and nothing changes
             total += 2 * (residual[a + step] - residual[a] + residual[b - step] - residual[b]) + 4 * UNIT
     return total
 
 
-@njit(cache=True)
+@_inlined
 def _find(values: Any, start: int, stop: int, value: float) -> int:
     """The first place in the sorted values[start:stop] that holds at least `value`."""
     while start < stop:
@@ -244,61 +245,65 @@ def _find(values: Any, start: int, stop: int, value: float) -> int:
     return start
 
 
-@njit(cache=True)
-def _holds(
-    prefix: int, column: Any, value: Any, equal: Any, table: Any, row: int, one: int, first: float, two: int,
-    second: float,
-) -> bool:  # fmt: skip
-    """Whether a prefix holds for a row that has `first` in column `one` and `second` in column `two`."""
-    for part in range(3):
-        j = column[prefix, part]
-        if j < 0:
-            continue
-        x = first if j == one else (second if j == two else table[row, j])
-        bound = value[prefix, part]
-        if (x != bound) if equal[prefix, part] else (x > bound):
-            return False
-    return True
+@_inlined
+def _touched(kind: int, column: int, old: float, new: float, starts: Any, values: Any) -> Any:
+    """(start, stop, sign): the conditions of a column that a change of its value makes true (sign 1) or untrue (-1).
+
+    Of the kinds, x <= value changes between the two values (0), x = value at the old (1) and the new one (2).
+    """
+    start, stop = starts[min(kind, 1), column], starts[min(kind, 1), column + 1]
+    low = min(old, new) if kind == 0 else (old if kind == 1 else new)
+    high = max(old, new) if kind == 0 else low + 0.5
+    start = _find(values, start, stop, low)
+    return start, _find(values, start, stop, high), 1 if kind == 2 or (kind == 0 and new < old) else -1
 
 
-@njit(cache=True)
+@_inlined
+def _holds(x: Any, entry: int, others: Any, low: Any, high: Any) -> Any:
+    """1 where all other conditions of a prefix hold in a row, else 0."""
+    a, b = x[others[0, entry]], x[others[1, entry]]
+    return np.int64((low[0, entry] <= a) & (a <= high[0, entry]) & (low[1, entry] <= b) & (b <= high[1, entry]))
+
+
+@_inlined
 def prefixes_change(
-    table: Any, row: int, one: int, first: float, two: int, second: float, other: int, residual: Any, begin: int,
-    seen: Any, tick: int, apply: bool, column: Any, value: Any, equal: Any, starts: Any, values: Any, prefixes: Any,
+    x: Any, now: Any, column: int, value: float, second: bool, residual: Any, begin: int, starts: Any, values: Any,
+    prefixes: Any, others: Any, low: Any, high: Any,
 ) -> int:  # fmt: skip
-    """UNIT times the change of the loss (in counts) of the prefixes when a row gets `first` and `second`.
+    """UNIT times the change of the loss (in counts) of the prefixes when a row x (d,) gets a value in a column.
 
     Args:
-        two: -1 when only column `one` changes.
-        other: -1, or a row that gets the value of the first one in column `one` instead.
+        now: the row, with the value of a column that has changed before.
+        second: whether such a column is there. A prefix that came to hold by the first change and no longer does
+            after the second one was dearer by one row.
         begin: where prefixes begin among the answers.
-        seen, tick: marks of prefixes that were counted; the tick is new for every call.
-        apply: write the new counts.
     """
     total = 0
-    for turn in range(2 if two >= 0 else 1):
-        j, new = (one, first) if turn == 0 else (two, second)
-        old = table[row, j]
-        if old == new:
-            continue
-        for kind in range(3):
-            # x <= value changes between the two values, x = value at each of them
-            start, stop = starts[min(kind, 1), j], starts[min(kind, 1), j + 1]
-            low = min(old, new) if kind == 0 else (old if kind == 1 else new)
-            high = max(old, new) if kind == 0 else low + 0.5
-            for i in range(_find(values, start, stop, low), _find(values, start, stop, high)):
-                prefix = prefixes[i]
-                if seen[prefix] == tick:
-                    continue
-                seen[prefix] = tick
-                step = int(_holds(prefix, column, value, equal, table, row, one, first, two, second))
-                step -= int(_holds(prefix, column, value, equal, table, row, -1, 0.0, -1, 0.0))
-                if other >= 0:
-                    step += int(_holds(prefix, column, value, equal, table, other, one, table[row, one], -1, 0.0))
-                    step -= int(_holds(prefix, column, value, equal, table, other, -1, 0.0, -1, 0.0))
-                total += 2 * step * residual[begin + prefix] + step * step * UNIT
-                if apply:
-                    residual[begin + prefix] += step * UNIT
+    for kind in range(3):
+        start, stop, sign = _touched(kind, column, x[column], value, starts, values)
+        if second and sign < 0:
+            for i in range(start, stop):
+                holds = _holds(now, i, others, low, high)
+                undone = 1 - _holds(x, i, others, low, high)
+                total += holds * (UNIT - 2 * residual[begin + prefixes[i]] - 2 * UNIT * undone)
+        else:
+            for i in range(start, stop):
+                total += _holds(now, i, others, low, high) * (UNIT + 2 * sign * residual[begin + prefixes[i]])
+    return total
+
+
+@_inlined
+def prefixes_exchange(
+    x: Any, y: Any, column: int, residual: Any, begin: int, starts: Any, values: Any, prefixes: Any, others: Any,
+    low: Any, high: Any,
+) -> int:  # fmt: skip
+    """The same when two rows x and y exchange their values in a column."""
+    total = 0
+    for kind in range(3):
+        start, stop, sign = _touched(kind, column, x[column], y[column], starts, values)
+        for i in range(start, stop):
+            step = sign * (_holds(x, i, others, low, high) - _holds(y, i, others, low, high))
+            total += 2 * step * residual[begin + prefixes[i]] + step * step * UNIT
     return total
 
 
@@ -348,37 +353,30 @@ def halfspaces_both(
 
 def flat(index: Index) -> tuple[Any, ...]:
     """All arrays of an index, one behind the other."""
-    return (index.view_column, index.view_bins, index.first, *index.tables, *index.conditions, *index.halves)
+    return (*index.tables, *index.conditions, *index.halves, index.first)
 
 
 @njit(cache=True)
 def assign(
     table: Any, codes: Any, scores: Any, residual: Any, row: int, column: int, value: float,
-    view_column: Any, view_bins: Any, first: Any,
-    views: Any, strides: Any, offset: Any, starts: Any, uses: Any,
-    condition_column: Any, condition_value: Any, condition_equal: Any, condition_starts: Any, values: Any,
-    prefixes: Any,
-    theta: Any, threshold: Any, encoded: Any, one_hot: Any, origin: Any, span: Any,
+    bins: Any, views: Any, own: Any, table_starts: Any, uses: Any,
+    starts: Any, values: Any, prefixes: Any, others: Any, low: Any, high: Any,
+    theta: Any, threshold: Any, encoded: Any, one_hot: Any, origin: Any, span: Any, first: Any,
 ) -> None:  # fmt: skip
     """Write a value into the table, and bring the state up to date; the arrays of `State`, then those of `flat`."""
     old = table[row, column]
-    for u in range(starts[column], starts[column + 1]):
-        view, g, stride = uses[u, 0], uses[u, 1], uses[u, 2]
-        cell = offset[g]
-        for k in range(views.shape[1]):
-            cell += strides[g, k] * codes[row, views[g, k]]
-        residual[cell] -= UNIT
-        fresh = code(value, view_bins[view], origin[column], span[column])
-        residual[cell + stride * (fresh - codes[row, view])] += UNIT
-    for view in range(view_column.shape[0]):
-        if view_column[view] == column:
-            codes[row, view] = code(value, view_bins[view], origin[column], span[column])
-    if condition_column.shape[0] > 0:
-        seen = np.zeros(condition_column.shape[0], np.int64)
-        prefixes_change(
-            table, row, column, value, -1, 0.0, -1, residual, first[0], seen, 1, True, condition_column,
-            condition_value, condition_equal, condition_starts, values, prefixes,
-        )  # fmt: skip
+    for u in range(table_starts[column], table_starts[column + 1]):
+        view, stride, cell = uses[u, 0], uses[u, 1], uses[u, 2]
+        for k in range(3, uses.shape[1], 2):
+            cell += uses[u, k + 1] * codes[row, uses[u, k]]
+        residual[cell + stride * codes[row, view]] -= UNIT
+        residual[cell + stride * code(value, bins[view], origin[column], span[column])] += UNIT
+    for v in range(views[column], views[column + 1]):
+        codes[row, own[v]] = code(value, bins[own[v]], origin[column], span[column])
+    for kind in range(3):
+        start, stop, sign = _touched(kind, column, old, value, starts, values)
+        for i in range(start, stop):
+            residual[first[0] + prefixes[i]] += sign * UNIT * _holds(table[row], i, others, low, high)
     if threshold.shape[0] > 0:
         a, x, b, y = term(column, value, old, encoded, one_hot, origin, span)
         for h in range(threshold.shape[0]):

@@ -106,14 +106,25 @@ class Mechanisms:
 
         By Gumbel noise: the largest of score + Gumbel(2 D / epsilon). Costs epsilon, and epsilon^2 / 8 in zCDP.
         """
+        return int(self.largest(scores, 1, sensitivity=sensitivity, epsilon=epsilon, what=what, group=group)[0])
+
+    def largest(
+        self, scores: Any, count: int, *, sensitivity: float, epsilon: float, what: str, group: str = ""
+    ) -> np.ndarray:
+        """(count,) indices of large scores, the largest first: as many exponential mechanisms, each at epsilon.
+
+        One draw of Gumbel noise does for all: its largest entries are distributed as by choosing them one after
+        another, each among those that are left (Durfee and Rogers, 2019).
+        """
         scale = 2 * sensitivity / _positive("epsilon", epsilon)
         self.charge(
             Entry(
                 mechanism="exponential", what=what, epsilon=epsilon, rho=accountant.exponential_zcdp(epsilon),
-                scale=scale, sensitivity=sensitivity, group=group,
+                scale=scale, sensitivity=sensitivity, times=count, group=group,
             )
         )  # fmt: skip
-        return int(np.argmax(self._noisy(scores, scale, "gumbel")))
+        order: np.ndarray = np.argsort(-self._noisy(scores, scale, "gumbel"), kind="stable")[:count]
+        return order
 
     def ball(self, vectors: np.ndarray, *, bound: float, epsilon: float, what: str, group: str = "") -> np.ndarray:
         """One message per user (row): an unbiased epsilon-DP randomiser of vectors of l2 norm at most `bound`.
