@@ -34,6 +34,19 @@ def test_a_limit_ends_the_training_with_what_there_is():
     assert artifact.arrays["threshold"] == pytest.approx(0.05)
 
 
+def test_a_solve_says_when_its_training_was_cut_short(monkeypatch):
+    import tiny_solvers
+
+    def endless(problem, context):
+        """Never done."""
+        while True:
+            yield solvary.Iterate({"threshold": np.array(0.5)})
+
+    monkeypatch.setattr(tiny_solvers, "learn", endless)
+    solution = solvary.solve(threshold(), "learner", time_limit=0.5)
+    assert "did not finish" in solution.report["trained"]
+
+
 def test_what_is_no_artifact_of_this_solver_is_refused(tmp_path):
     stranger = Artifact(arrays={"threshold": np.zeros(())}, record={"solver": "somebody-else"})
     with pytest.raises(ArtifactError, match=r"somebody-else.* not 'learner'"):

@@ -103,7 +103,10 @@ def provide_artifact(ready: Prepared) -> None:
     else:
         began = perf_counter()
         artifact = _train(_apart(ready), {})
-        ready.context.report["trained"] = f"no artifact was given: trained first, {perf_counter() - began:.3g} s"
+        words = f"no artifact was given: trained first, {perf_counter() - began:.3g} s"
+        if artifact.record["status"] != "CONVERGED":  # another run may get further: the solve need not repeat itself
+            words += f"; the training did not finish: {artifact.record['reason']}"
+        ready.context.report["trained"] = words
         ready.context.log.info(ready.context.report["trained"])
     if "solver" not in artifact.record:
         raise ArtifactError(f"{artifact.source} is no trained artifact")
