@@ -12,9 +12,9 @@ _INFIX = {"add": "{} + {}", "sub": "{} - {}", "mul": "{} * {}", "div": "{} / {}"
 def source(program: Program, language: Literal["numpy", "c99"] = "numpy", name: str = "f", single: bool = False) -> str:
     """The text of a function `name` of x.
 
-    "numpy" takes arrays, and numbers where Numba compiles it; "c99" is `double name(double x)` with `fma` of math.h,
-    or `float name(float x)` with `fmaf` where `single`. Constants are written with 17
-    digits, so that they read back exactly.
+    "numpy" takes arrays, and numbers where Numba compiles it (one constant over another that is 0 raises there); "c99"
+    is `double name(double x)` with `fma` of math.h, or `float name(float x)` with `fmaf` where `single`. Constants are
+    written with 17 digits, so that they read back exactly.
     """
     count, c99 = program.constants.size, language == "c99"
     names = ["x", *(f"c{k}" for k in range(count)), *(f"v{i}" for i in range(len(program.code)))]
