@@ -38,7 +38,7 @@ def guaranteed_error(size: str) -> list[Check]:
 
 def linear_time(size: str) -> list[Check]:
     """n = 20 000 and 40 000 in turn, the best of several runs each."""
-    repeats = 5 if size == "quick" else 15
+    repeats = 12 if size == "quick" else 20
     problems = [random_uniform(n=n, d=4, e=8, bound=1.0, seed=0) for n in (20_000, 40_000)]
     solutions = [[_solve(problem) for problem in problems] for _ in range(repeats)]
     seconds = [[solution.seconds for solution in pair] for pair in solutions]
