@@ -1,16 +1,17 @@
 """Adam over one flat vector.
 
-Torch's own optimizers import its compiler when the first one is made, which takes seconds in every process, and go
-through the parameters one by one; for nets of a few thousand numbers both cost more than the gradients.
+The update is torch's. Only the class around it is our own: torch's imports its compiler when the first one is made,
+which takes seconds in every process, and goes through the parameters one by one; for nets of a few thousand numbers
+both cost more than the gradients.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 
 class Adam:
@@ -26,7 +27,7 @@ class Adam:
         leaves = list(parameters)
         self._flat = torch.cat([leaf.detach().reshape(-1) for leaf in leaves])
         self._gradient, self._m, self._v = (torch.zeros_like(self._flat) for _ in range(3))
-        self._t = 0
+        self._count = torch.zeros(())
         start = 0
         for leaf in leaves:
             end = start + leaf.numel()
@@ -41,9 +42,7 @@ class Adam:
     @torch.no_grad()
     def step(self, rate: float) -> None:
         """One update with the gradients and this learning rate."""
-        self._t += 1
-        self._m.lerp_(self._gradient, 0.1)
-        self._v.mul_(0.999).addcmul_(self._gradient, self._gradient, value=0.001)
-        root = math.sqrt(1 - 0.999**self._t)
-        step = rate / (1 - 0.9**self._t)
-        self._flat.addcdiv_(self._m, (self._v.sqrt() / root).add_(1e-8), value=-step)
+        adam(
+            [self._flat], [self._gradient], [self._m], [self._v], [], [self._count],
+            lr=rate, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, amsgrad=False, maximize=False, foreach=False,
+        )  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.adam import adam
 
 from solvary import ProblemError
 from solvary_robustness.attacks import cross_entropy, pgd
@@ -21,26 +22,22 @@ BatchLoss = Callable[[nn.Module, Tensor, Tensor, torch.Generator, float], Tensor
 
 
 class Adam:
-    """Adam (Kingma and Ba, 2015, Algorithm 1); torch's own optimizers import its compiler first, for seconds."""
+    """The state of torch's Adam, which updates; torch's own class imports its compiler first, for seconds."""
 
     def __init__(self, parameters: Iterator[nn.Parameter], learning_rate: float) -> None:
         self.learning_rate = learning_rate
         self._parameters = [part for part in parameters if part.requires_grad]
-        self._m = [torch.zeros_like(part) for part in self._parameters]
-        self._v = [torch.zeros_like(part) for part in self._parameters]
-        self._t = 0
+        self._m, self._v = ([torch.zeros_like(part) for part in self._parameters] for _ in range(2))
+        self._counts = [torch.zeros(()) for _ in self._parameters]
 
-    @torch.no_grad()
     def step(self, loss: Tensor) -> None:
         """One update along the gradient of `loss`."""
-        with torch.enable_grad():
-            gradients = torch.autograd.grad(loss, self._parameters)
-        self._t += 1
-        scale, root = self.learning_rate / (1 - 0.9**self._t), math.sqrt(1 - 0.999**self._t)
-        for part, gradient, m, v in zip(self._parameters, gradients, self._m, self._v, strict=True):
-            m.lerp_(gradient, 0.1)
-            v.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-            part.addcdiv_(m, (v.sqrt() / root).add_(1e-8), value=-scale)
+        gradients = list(torch.autograd.grad(loss, self._parameters))
+        with torch.no_grad():
+            adam(
+                self._parameters, gradients, self._m, self._v, [], self._counts, lr=self.learning_rate,
+                beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, amsgrad=False, maximize=False, foreach=True,
+            )  # fmt: skip
 
 
 def plain_loss(module: nn.Module, x: Tensor, labels: Tensor, generator: torch.Generator, progress: float) -> Tensor:
@@ -163,7 +160,7 @@ def epochs_of(
     targets = torch.as_tensor(np.array(labels, dtype=np.int64), device=first.device)
     order = np.random.default_rng(seed)
     generator = torch.Generator(device=first.device).manual_seed(int(order.integers(2**31)))
-    adam = Adam(module.parameters(), learning_rate)
+    optimizer = Adam(module.parameters(), learning_rate)
     module.train()
     for epoch in range(epochs):
         shuffled = torch.as_tensor(order.permutation(len(inputs)), device=first.device)
@@ -172,7 +169,7 @@ def epochs_of(
             rows = shuffled[start : start + batch]
             progress = (epoch + start / len(inputs)) / epochs
             value = loss(module, inputs[rows], targets[rows], generator, progress)
-            adam.step(value)
+            optimizer.step(value)
             total += float(value.detach()) * len(rows)
         yield total / len(inputs)
     module.eval()

@@ -1,7 +1,7 @@
 """Adam, with a constant rate or cosine warm restarts.
 
-Torch's own optimizers import its compiler when the first one is made, which takes seconds in every process; short
-trainings such as these would spend most of their time on it.
+The updates are torch's. Only the class around them is our own: torch's imports its compiler when the first one is made,
+which takes seconds in every process; short trainings such as these would spend most of their time on it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 
 class Adam:
@@ -24,8 +25,8 @@ class Adam:
 
     def __init__(self, parameters: Iterable[Tensor], learning_rate: float, period: int | None = None) -> None:
         self._parameters = list(parameters)
-        self._m = [torch.zeros_like(part) for part in self._parameters]
-        self._v = [torch.zeros_like(part) for part in self._parameters]
+        self._m, self._v = ([torch.zeros_like(part) for part in self._parameters] for _ in range(2))
+        self._counts = [torch.zeros(()) for _ in self._parameters]
         self._learning_rate, self._period, self._t = learning_rate, period, 0
 
     def zero_grad(self) -> None:
@@ -40,11 +41,10 @@ class Adam:
         if self._period is not None:
             alpha *= (1 + math.cos(math.pi * (self._t % self._period) / self._period)) / 2
         self._t += 1
-        scale = alpha / (1 - 0.9**self._t)
-        root = math.sqrt(1 - 0.999**self._t)
-        for part, m, v in zip(self._parameters, self._m, self._v, strict=True):
-            if part.grad is None:
-                continue
-            m.lerp_(part.grad, 0.1)
-            v.mul_(0.999).addcmul_(part.grad, part.grad, value=0.001)
-            part.addcdiv_(m, (v.sqrt() / root).add_(1e-8), value=-scale)
+        live = [place for place, part in enumerate(self._parameters) if part.grad is not None]
+        parts = [self._parameters[place] for place in live]
+        m, v, counts = ([state[place] for place in live] for state in (self._m, self._v, self._counts))
+        adam(
+            parts, [part.grad for part in parts], m, v, [], counts,
+            lr=alpha, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, amsgrad=False, maximize=False, foreach=True,
+        )  # fmt: skip
