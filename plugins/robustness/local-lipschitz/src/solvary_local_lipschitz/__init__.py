@@ -56,7 +56,7 @@ SOLVER = Solver(
         Claim(
             "convolutional",
             "three convolutions on MNIST digits, eps 1/255: all ten rows within a minute, at most 0.5 of the bound of "
-            "interval arithmetic, forward and backward",
+            "interval arithmetic",
             run=_PACKAGE + "claims:convolutional",
             sizes=("full",),
         ),
