@@ -11,13 +11,13 @@ so that an answer takes `n r (e + k)` operations and memory for `block x r + r x
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from solvary_sequence.arrays import contiguous, converted, empty
+from solvary_sequence.arrays import blocks, contiguous, converted, empty
 from solvary_sequence.monomials import MonomialTable, feature_rows, monomial_table
 from solvary_sequence.polynomial import ExpPolynomial
 
@@ -67,7 +67,7 @@ def contract(expansion: Expansion, keys: Sequence[Any], values: Sequence[Any]) -
     sums, counts = expansion.coefficients[:, None] * 1.0, expansion.coefficients * 1.0
     for factor, (key, value) in enumerate(zip(keys, values, strict=True), start=1):
         sum_, count = 0.0, 0.0
-        for rows in _blocks(n, expansion.block):
+        for rows in blocks(n, expansion.block):
             features = expansion.features(key[rows], factor)
             # Sums over blocks are in float64, whatever the type of the features.
             sum_ = sum_ + converted(features @ converted(value[rows], expansion.dtype), "float64")
@@ -81,7 +81,7 @@ def apply(expansion: Expansion, query: Any, sums: Any, counts: Any) -> tuple[Any
     n, e = query.shape[0], sums.shape[1]
     sums, counts = converted(sums, expansion.dtype), converted(counts, expansion.dtype)
     out, smallest = empty(sums, (n, e)), float("inf")
-    for rows in _blocks(n, expansion.block):
+    for rows in blocks(n, expansion.block):
         features = expansion.features(query[rows], 0).T
         normaliser = features @ counts
         smallest = min(smallest, float(normaliser.min()))
@@ -89,8 +89,3 @@ def apply(expansion: Expansion, query: Any, sums: Any, counts: Any) -> tuple[Any
             break
         out[rows] = (features @ sums) / normaliser[:, None]
     return out, smallest
-
-
-def _blocks(n: int, width: int) -> Iterator[slice]:
-    for start in range(0, n, width):
-        yield slice(start, min(start + width, n))

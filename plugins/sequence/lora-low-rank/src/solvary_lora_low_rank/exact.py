@@ -8,7 +8,7 @@ import numpy as np
 
 from solvary import Context
 from solvary_lora_low_rank.low_rank import Products
-from solvary_lora_low_rank.scores import blocks
+from solvary_sequence.arrays import blocks, empty
 
 #: entries of a block: small enough for a processor's cache, large enough to keep a GPU busy
 _HOST_ENTRIES = 1 << 17
@@ -72,6 +72,6 @@ def _beside(left: Any, right: Any) -> Any:
     """Both as columns of one array; `right` may be a number."""
     (n, d), more = left.shape, getattr(right, "shape", (0, 1))[1]
     shape = (n, d + more)
-    both = np.empty(shape, left.dtype) if isinstance(left, np.ndarray) else left.new_empty(shape)
+    both = empty(left, shape)
     both[:, :d], both[:, d:] = left, right
     return both

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from solvary import Context
-from solvary_lora_low_rank.scores import ScoreMap, blocks
+from solvary_lora_low_rank.scores import ScoreMap
+from solvary_sequence.arrays import blocks, empty
 from solvary_sequence.monomials import feature_rows, monomial_table
 from solvary_sequence.polynomial import ExpPolynomial
 
@@ -75,7 +76,7 @@ def low_rank_products(
     columns = (d + 1) ** 2
     entries = _DEVICE_ENTRIES if getattr(x, "is_cuda", False) else _HOST_ENTRIES
     step = min(n, block, max(64, entries // max(table.size, columns)))
-    monomials, pairs = _empty(x, (table.size, step)), _empty(x, (d + 1, d + 1, step))
+    monomials, pairs = empty(x, (table.size, step)), empty(x, (d + 1, d + 1, step))
 
     right = context.to_device(np.zeros((table.size, columns)))  # V^T ([h, 1] (x) [x, 1]), summed in float64
     for rows in blocks(n, step):
@@ -116,7 +117,3 @@ def _pairs(left: Any, extra: Any, tokens: Any, out: Any) -> Any:
     out[d, :d] = tokens if extra is None else extra * tokens
     out[d, d] = 1.0 if extra is None else extra
     return out.reshape((d + 1) ** 2, -1)
-
-
-def _empty(like: Any, shape: tuple[int, ...]) -> Any:
-    return np.empty(shape, like.dtype) if isinstance(like, np.ndarray) else like.new_empty(shape)

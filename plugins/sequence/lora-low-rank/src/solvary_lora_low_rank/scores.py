@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import attrs
 import numpy as np
 
 from solvary import Context
+from solvary_sequence.arrays import blocks
 
 #: up to this many rows max |S| is computed from all scores
 _EXACT_ROWS = 2048
@@ -40,11 +40,6 @@ class ScoreMap:
     def variables(self) -> int:
         """The number v of coordinates."""
         return int(self.query.shape[1])
-
-
-def blocks(n: int, step: int) -> Iterator[slice]:
-    """Slices of at most `step` of n rows."""
-    return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
 def map_scores(context: Context, x: Any, wq: np.ndarray, wk: np.ndarray, scale: float, block: int) -> ScoreMap:

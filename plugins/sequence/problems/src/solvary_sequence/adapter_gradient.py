@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 
 import solvary
 from solvary import AnswerError, OptionError, ProblemError, fields
+from solvary_sequence.arrays import blocks
 
 #: the factors of the adapters (B, A), in the order of an answer
 ADAPTERS = (("bq", "aq"), ("bk", "ak"), ("bv", "av"))
@@ -232,9 +233,9 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _blocks(n: int) -> list[slice]:
-    step = max(1, _BLOCK_ENTRIES // n)
-    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+def _blocks(n: int) -> Iterator[slice]:
+    """Blocks of rows of the attention matrix that a cache holds."""
+    return blocks(n, max(1, _BLOCK_ENTRIES // n))
 
 
 def _row_norms(rows: np.ndarray) -> np.ndarray:

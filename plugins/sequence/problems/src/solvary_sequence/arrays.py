@@ -1,10 +1,16 @@
-"""What NumPy arrays and torch tensors say differently, for code that serves both."""
+"""Blocks of rows, and what NumPy arrays and torch tensors say differently, for code that serves both."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
+
+def blocks(n: int, step: int) -> Iterator[slice]:
+    """Slices of at most `step` of n rows."""
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
 def empty(like: Any, shape: tuple[int, ...]) -> Any:

@@ -7,7 +7,7 @@ arrays and torch tensors alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from solvary_sequence.arrays import empty
+from solvary_sequence.arrays import blocks, empty
 
 Weights = Literal["exp", "power"]
 
@@ -78,13 +78,13 @@ def exact_attention(
         state = _states(wanted[block] / scale, keys, extended, rule, positions[block], scratch)
         out[block] = _divide(*state, rule)
 
-    blocks = list(_blocks(positions.size, height))
-    if workers > 1 and len(blocks) > 1:
+    parts = list(blocks(positions.size, height))
+    if workers > 1 and len(parts) > 1:
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
-            list(pool.map(fill, blocks))
+            list(pool.map(fill, parts))
     else:
-        for block in blocks:
-            fill(block)
+        for part in parts:
+            fill(part)
     return out
 
 
@@ -99,7 +99,7 @@ def _states(
     n, m, tile = keys[0].shape[0], query.shape[0], scratch.shape[0]
     top, sums = None, None
     width = max(1, tile // m) if len(keys) == 1 else max(1, min(n, 512, tile // (64 * m)))
-    for block in _blocks(n, width):
+    for block in blocks(n, width):
         if rule.causal and block.start > positions[-1]:
             break
         key, value = keys[0][block], values[0][block]
@@ -182,11 +182,6 @@ def _power(x: Any, power: int) -> Any:
         if power:
             square = square * square
     return result
-
-
-def _blocks(n: int, width: int) -> Iterator[slice]:
-    for start in range(0, n, width):
-        yield slice(start, min(start + width, n))
 
 
 # What NumPy and torch say differently.
