@@ -9,6 +9,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
+from solvary_robustness.layers import operator_norm
 from solvary_robustness.loops import Loop
 
 #: how far the feasible multipliers are inside: a factor per layer, and a term for directions that nothing feeds
@@ -35,13 +36,8 @@ class Scaled:
 
 
 def spectral(matrix: np.ndarray) -> float:
-    """Spectral norm (l2), from the smaller Gram matrix, without overflow; 0 for an empty matrix."""
-    top = float(np.abs(matrix).max(initial=0.0))
-    if top == 0.0:
-        return 0.0
-    matrix = matrix / top
-    gram = matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix
-    return top * float(np.sqrt(max(np.linalg.eigvalsh(gram)[-1], 0.0)))
+    """Spectral norm (l2); 0 for an empty matrix."""
+    return operator_norm(matrix, "l2") if matrix.size else 0.0
 
 
 def scale(loop: Loop) -> Scaled:
